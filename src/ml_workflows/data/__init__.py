@@ -1,0 +1,1 @@
+"""Where photos live, bytes to pixels, splits, the demo photos."""

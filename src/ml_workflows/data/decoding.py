@@ -1,0 +1,129 @@
+"""A photo's bytes to RGB pixels, within budgets, whatever the file claims to be.
+
+Only the formats of :data:`FORMATS` are tried, found by content and never by suffix. Nothing is
+decoded before the header's width and height are known to be within the budget.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import PIL
+from PIL import Image, UnidentifiedImageError, features
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
+)
+SIGNATURE_BYTES = 12
+
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_EXIF_ORIENTATION = 0x0112
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIXTEEN_TO_EIGHT_BITS = 1 / 257
+
+
+class Undecodable(Exception):
+    """A photo that cannot be used: a short ``reason`` for machines, a ``detail`` for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """A photo as it is seen: ``image`` is upright RGB."""
+
+    image: Image.Image
+    format: str
+
+
+def decoder_versions() -> dict[str, str]:
+    """The libraries whose versions decide what pixels come out."""
+    codecs = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff")
+    found = {codec: str(features.version(codec)) for codec in codecs}
+    return {"pillow": PIL.__version__, **found}
+
+
+def looks_like_photo(name: str, head: bytes) -> bool:
+    """Whether a file is meant as a photo: by its suffix, or by its first bytes."""
+    suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return suffix in SUFFIXES or webp or head.startswith(_SIGNATURES + _TIFF_SIGNATURES)
+
+
+def decode(content: bytes, *, max_photo_bytes: int, max_photo_pixels: int) -> Decoded:
+    """The first frame of a photo as an upright RGB image.
+
+    EXIF orientation is applied. Grey, palette, CMYK and 16-bit photos become 8-bit RGB; alpha
+    is dropped, as ``torchvision.datasets.folder.pil_loader`` does.
+
+    Raises:
+        Undecodable: the content is empty, of no known format, broken, or over a budget.
+    """
+    if not content:
+        raise Undecodable("empty", "the file has no bytes")
+    if len(content) > max_photo_bytes:
+        detail = f"{len(content)} bytes, the budget is {max_photo_bytes}"
+        raise Undecodable("too_many_bytes", detail)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(content, max_photo_pixels)
+    except Undecodable:
+        raise
+    except Image.DecompressionBombError as error:
+        raise Undecodable("too_many_pixels", str(error)) from error
+    except UnidentifiedImageError as error:
+        detail = "not a JPEG, PNG, WebP, BMP, GIF or TIFF by its content"
+        raise Undecodable("unknown_format", detail) from error
+    except Exception as error:  # decoders raise anything on hostile bytes
+        raise Undecodable("broken", f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def _decode(content: bytes, max_photo_pixels: int) -> Decoded:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > max_photo_pixels:
+            detail = f"{width} x {height} px, the budget is {max_photo_pixels} px"
+            raise Undecodable("too_many_pixels", detail)
+        image_format = str(image.format)
+        image.load()
+        orientation = _orientation(image)
+        rgb = _to_rgb(image)
+    if orientation in _TURN:
+        rgb = rgb.transpose(_TURN[orientation])
+    return Decoded(image=rgb, format=image_format)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # a broken EXIF block leaves a good photo upright
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.float64) * _SIXTEEN_TO_EIGHT_BITS
+        grey = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if "transparency" in image.info or image.mode in ("PA", "LA"):
+        image = image.convert("RGBA")
+    return image.convert("RGB")

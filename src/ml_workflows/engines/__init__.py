@@ -1,0 +1,1 @@
+"""Who calls the steps. Wiring only, one file each."""

@@ -1,0 +1,1 @@
+"""All that knows what a tensor is: network, features, fitting, ONNX."""

@@ -1,0 +1,1 @@
+"""Digests, the content-addressed store, the step cache, run records."""
