@@ -1,6 +1,7 @@
 """Write ``locks/``: hashed requirements for development and for each component's image.
 
-    python scripts/lock.py            write what the newest versions give
+    python scripts/lock.py            write them, keeping the pins that still fit
+    python scripts/lock.py --upgrade  write what the newest versions give
     python scripts/lock.py --check    fail where a lock no longer fits what it was made from
 
 A component's requirements are what its code imports, so they are not listed twice; its versions
@@ -23,6 +24,8 @@ from ml_workflows.store.source_code import source_code
 ROOT = Path(__file__).parent.parent
 LOCKS = ROOT / "locks"
 DEVELOPMENT = LOCKS / "development.txt"
+UV = LOCKS / "uv.txt"
+CONSTRAINED = ["--constraints", str(DEVELOPMENT)]
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
 
 
@@ -30,15 +33,20 @@ def main() -> int:
     """Write the locks, or check them; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--upgrade", action="store_true")
     parser.add_argument("--uv", default="uv")
     arguments = parser.parse_args()
     if arguments.check:
         problems = check(arguments.uv)
         print("\n".join(problems) or "the locks fit what they were made from")
         return 1 if problems else 0
-    compile_lock(arguments.uv, [str(ROOT / "pyproject.toml"), "--all-extras"], DEVELOPMENT)
+    upgrade = ["--upgrade"] if arguments.upgrade else []
+    project = [str(ROOT / "pyproject.toml"), "--all-extras"]
+    compile_lock(arguments.uv, [*project, *upgrade], DEVELOPMENT)
+    compile_names(arguments.uv, ["uv"], UV, upgrade)
     for step in STEPS:
-        compile_component(arguments.uv, step.name, step.module, LOCKS / f"{step.name}.txt")
+        names = list(source_code(step.module).imports)
+        compile_names(arguments.uv, names, LOCKS / f"{step.name}.txt", CONSTRAINED)
     return 0
 
 
@@ -55,8 +63,8 @@ def check(uv: str) -> list[str]:
     for step in STEPS:
         path = LOCKS / f"{step.name}.txt"
         component = pins(path)
-        wrong = sorted(name for name, pin in component.items() if development.get(name) != pin)
-        missing = sorted(set(source_code(step.module).imports) - component.keys())
+        wrong = sorted(name for name, _ in component - development)
+        missing = sorted(set(source_code(step.module).imports) - {name for name, _ in component})
         if wrong:
             problems.append(f"{path.name} disagrees with development.txt: {', '.join(wrong)}")
         if missing:
@@ -64,13 +72,12 @@ def check(uv: str) -> list[str]:
     return problems
 
 
-def compile_component(uv: str, name: str, module: str, target: Path) -> None:
-    """The lock of one step: its imports, at the versions of the development lock."""
-    requirements = "\n".join(source_code(module).imports)
+def compile_names(uv: str, names: list[str], target: Path, options: list[str]) -> None:
+    """The lock of some packages by name."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder, f"{name}.in")
-        wanted.write_text(requirements + "\n")
-        compile_lock(uv, [str(wanted), "--constraints", str(DEVELOPMENT)], target)
+        wanted = Path(folder, "names.in")
+        wanted.write_text("\n".join(names) + "\n")
+        compile_lock(uv, [str(wanted), *options], target)
 
 
 def compile_lock(uv: str, what: list[str], target: Path) -> None:
@@ -83,9 +90,9 @@ def compile_lock(uv: str, what: list[str], target: Path) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def pins(lock: Path) -> dict[str, str]:
-    """Version of each package in a lock."""
-    return dict(_PIN.findall(lock.read_text()))
+def pins(lock: Path) -> set[tuple[str, str]]:
+    """Name and version of each package in a lock; a name may have several, by platform."""
+    return set(_PIN.findall(lock.read_text()))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ DONE, OUR_FAULT, USER_FAULT = 0, 1, 2
 _SIGNAL_EXIT = 128
 
 
-class Stopped(KeyboardInterrupt):
-    """The process was asked to end."""
+class Stopped(BaseException):
+    """The process was asked to end. No KeyboardInterrupt: click would make it its own."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -59,7 +59,7 @@ def _exit_code() -> int:
         return request.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, Stopped) as error:
         return _report(error)
     return DONE
 

@@ -30,7 +30,7 @@ def predict_command(run: str, photos: tuple[str, ...], home: Home, as_json: bool
     """
     from ml_workflows.model.runtime import Classifier
 
-    record = find_record(home, run)
+    record = find_record(home, run, done=True)
     classifier = Classifier(_model(home, record))
     answers = [_answer(classifier, record, photo) for photo in photos]
     if as_json:
@@ -48,9 +48,7 @@ def predict_command(run: str, photos: tuple[str, ...], home: Home, as_json: bool
 
 
 def _model(home: Home, record: Record) -> Path:
-    artifact = record["steps"].get("train_model", {}).get("artifacts", {}).get(_MODEL)
-    if artifact is None:
-        raise HomeFault(f"run {record['run']} has no model", remedy="Choose a run that is done.")
+    artifact = record["steps"]["train_model"]["artifacts"][_MODEL]
     if not home.objects.holds(artifact["sha256"]):
         raise HomeFault(
             f"the model of run {record['run']} is damaged or gone",

@@ -49,8 +49,9 @@ def print_summary(home: Home, record: Record) -> None:
         "accuracy": score(record, "accuracy"),
         "photos": f"{sizes['trainSize']} train, {sizes['valSize']} val, {sizes['testSize']} test,"
         f" {sizes['quarantineSize']} quarantined",
-        "ONNX agrees": f"{agreement['preprocessingLabelFlips']} of {agreement['checkedPhotos']}"
-        f" labels differ, PyTorch within {agreement['torchToOnnxLogitDifference']:.0e}",
+        "agreement": f"{agreement['preprocessingLabelFlips']} of {sizes['testSize']} labels differ"
+        " between training and shipping,"
+        f" logits of PyTorch and ONNX by {agreement['torchToOnnxLogitDifference']:.0e}",
         "latency": f"{optimization['latencyBeforeSeconds'] * 1000:.2f} ms a photo,"
         f" optimized {optimization['latencyAfterSeconds'] * 1000:.2f} ms",
         "report": relative(run_folder(home, record["run"]) / REPORT),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from ml_workflows.cli.options import home_option, json_option
@@ -35,8 +37,6 @@ def why_command(run: str, step: str | None, against: str | None, home: Home, as_
     steps = explain(home, record, base)
     chosen = {name: found for name, found in steps.items() if step in (None, name)}
     if as_json:
-        import json
-
         compared = base["run"] if base else None
         answer = {"run": record["run"], "against": compared, "steps": chosen}
         click.echo(json.dumps(answer, indent=2))
@@ -44,6 +44,8 @@ def why_command(run: str, step: str | None, against: str | None, home: Home, as_
     click.echo(
         f"run {record['run']}, compared with {base['run'] if base else 'nothing: it is the first'}"
     )
+    if not chosen:
+        click.echo(printable(f"no step came to its end: {record.get('error', record['status'])}"))
     for name, found in chosen.items():
         outcome = "ran" if found["outcome"] == "ran" else "came from the cache"
         click.echo(f"{name} {outcome}: {found['because']}")

@@ -47,7 +47,7 @@ def deal(
 ) -> dict[str, Split]:
     """Deal photos into splits, class by class, towards ``ratios``.
 
-    The order within a class comes from a digest of seed, label and group, so neither the order
+    The order within a class comes from a digest of seed, label and first key, so neither the order
     of the photos nor other classes matter. Photos of one group stay together. Each split gets at
     least one group of each class.
 
@@ -60,8 +60,8 @@ def deal(
     _check_classes(by_class)
     dealt: dict[str, list[SplitPhoto]] = {split: [] for split in ratios}
     for label, groups in sorted(by_class.items()):
-        order = sorted(groups, key=lambda group: _lot(random_seed, label, group))
-        hands = _deal_class([groups[group] for group in order], ratios)
+        order = sorted(groups.values(), key=lambda group: _lot(random_seed, label, group))
+        hands = _deal_class(order, ratios)
         for split, hand in hands.items():
             dealt[split] += hand
     classes = tuple(sorted(by_class))
@@ -109,8 +109,10 @@ def read_split(path: Path) -> Split:
     return Split(classes=tuple(classes), photos=photos)
 
 
-def _lot(random_seed: int, label: str, group: str) -> bytes:
-    return hashlib.sha256(json.dumps([random_seed, label, group]).encode()).digest()
+def _lot(random_seed: int, label: str, group: Sequence[SplitPhoto]) -> bytes:
+    """The group's place in the order; a photo that changes under its name keeps it."""
+    first = min(photo.key for photo in group)
+    return hashlib.sha256(json.dumps([random_seed, label, first]).encode()).digest()
 
 
 def _deal_class(

@@ -54,6 +54,7 @@ def run_pipeline(parameters: Parameters, home: Home, listener: Listener) -> reco
         UserFault: whatever a step refuses; the run's record says so.
     """
     home.check_writable()
+    home.sweep()
     weights = identify(parameters.weights)
     run = _Run(parameters, weights, home, listener)
     try:
@@ -102,7 +103,7 @@ class _Run:
             WEIGHTS: {"origin": weights.origin, "sha256": weights.sha256},
             "steps": {},
             "environment": environment(_packages()),
-            "git": records.git_commit(Path.cwd()),
+            "git": {"commit": records.git_commit(Path.cwd())},
         }
         records.write_record(home, self.record)
 

@@ -86,7 +86,7 @@ def render_report(
     """
     results = arrange_results(evaluation, confusion)
     history = training.get("history") or []
-    report = environment().get_template("report.html.j2").render(
+    report = environment().get_template("page/report.html.j2").render(
         results=results,
         training=_training(training),
         history=history if len(history) <= SHOWN_EPOCHS else [],
@@ -111,7 +111,7 @@ def show_report(report: str, record: Mapping[str, Any]) -> str:
         ValueError: ``report`` has no slot, or more than one.
     """
     before, after = _around_slot(report)
-    filled = environment().get_template("record.html.j2").render(run=arrange_run(record))
+    filled = environment().get_template("page/record.html.j2").render(run=arrange_run(record))
     return f"{before}{filled}{after}"
 
 

@@ -54,7 +54,7 @@ def draw_loss_plot(history: Sequence[Mapping[str, float]], *, best_epoch: int) -
     }
     x_axis = _epoch_axis(epochs)
     y_axis = _loss_axis([y for curve in curves.values() for _, y in curve if not math.isnan(y)])
-    return environment().get_template("loss_plot.svg.j2").render(
+    return environment().get_template("plots/loss_plot.svg.j2").render(
         width=WIDTH,
         height=HEIGHT,
         frame={"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},

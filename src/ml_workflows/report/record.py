@@ -51,7 +51,6 @@ class Run:
     packages: Sequence[tuple[str, Any]]
     latency: tuple[float, float] | None
     commit: str | None
-    dirty: bool
 
 
 def arrange_run(record: Json) -> Run:
@@ -74,7 +73,6 @@ def arrange_run(record: Json) -> Run:
         packages=sorted((environment.get("packages") or {}).items()),
         latency=_latency(steps.get("optimize_model") or {}),
         commit=git.get("commit"),
-        dirty=bool(git.get("dirty")),
     )
 
 
@@ -84,7 +82,8 @@ def _box(step: str, facts: Json | None) -> Box:
         return Box(step=step, name=name, state="missing", outcome="did not run")
     outcome = facts.get("outcome")
     if outcome == "cached":
-        return Box(step=step, name=name, state="cached", outcome="from cache")
+        took = duration(facts.get("executionSeconds"))
+        return Box(step=step, name=name, state="cached", outcome=f"from cache (took {took})")
     if outcome == "ran":
         took = duration(facts.get("seconds"))
         return Box(step=step, name=name, state="ran", outcome=f"ran {took}")
@@ -92,12 +91,7 @@ def _box(step: str, facts: Json | None) -> Box:
 
 
 def _measurements(step: str, facts: Json) -> list[tuple[str, str, Any]]:
-    measured = {**(facts.get("metrics") or {}), **(facts.get("measurements") or {})}
-    return [
-        (step, key, value)
-        for key, value in measured.items()
-        if not isinstance(value, Mapping | list | tuple)
-    ]
+    return [(step, key, value) for key, value in (facts.get("measurements") or {}).items()]
 
 
 def _artifacts(step: str, facts: Json) -> list[Artifact]:
@@ -114,6 +108,6 @@ def _artifacts(step: str, facts: Json) -> list[Artifact]:
 
 
 def _latency(facts: Json) -> tuple[float, float] | None:
-    measured = {**(facts.get("metrics") or {}), **(facts.get("measurements") or {})}
+    measured = facts.get("measurements") or {}
     before, after = measured.get("latencyBeforeSeconds"), measured.get("latencyAfterSeconds")
     return (before, after) if before and after else None

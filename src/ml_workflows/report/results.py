@@ -79,6 +79,7 @@ class Check:
     name: str
     difference: float | None
     flips: int | None
+    photos: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,6 @@ class Results:
     weakest: ClassRow | None
     confusion: Confusion
     checks: Sequence[Check] = field(default=())
-    checked_photos: int | None = None
 
 
 def arrange_results(evaluation: Json, confusion: Json) -> Results:
@@ -110,7 +110,6 @@ def arrange_results(evaluation: Json, confusion: Json) -> Results:
         weakest=min(scored, key=lambda row: row.f1 or 0.0, default=None),
         confusion=matrix,
         checks=_checks(agreement),
-        checked_photos=agreement.get("checkedPhotos"),
     )
 
 
@@ -210,6 +209,7 @@ def _checks(agreement: Json) -> list[Check]:
             name=name,
             difference=number(agreement.get(f"{key}LogitDifference")),
             flips=agreement.get(f"{key}LabelFlips"),
+            photos=agreement.get(f"{key}Photos"),
         )
         for key, name in named
         if f"{key}LogitDifference" in agreement or f"{key}LabelFlips" in agreement

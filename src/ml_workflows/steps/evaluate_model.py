@@ -163,7 +163,7 @@ def _agreement(
         "preprocessingLogitDifference": difference,
         "preprocessingLabelFlips": _flips(shipped, bare),
         "preprocessingTolerance": tolerance,
-        "checkedPhotos": len(shipped),
+        "preprocessingPhotos": len(shipped),
     }
     if torch_difference > TORCH_TOLERANCE or difference > tolerance:
         raise AgreementFault(

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ml_workflows.errors import HomeFault
 from ml_workflows.store.objects import ObjectStore
 
 DEFAULT_HOME = Path(".ml-workflows")
 HOME_VARIABLE = "ML_WORKFLOWS_HOME"
+LOCK = ".lock"
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -43,14 +46,30 @@ class Home:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder for unfinished work, on the home's file system, gone at the end."""
+        """A folder for unfinished work, on the home's file system, gone at the end.
+
+        A lock beside it says that its process lives; :meth:`sweep` removes those of the dead.
+        """
         parent = self.root / "scratch"
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = parent / secrets.token_hex(8)
+        lock = FileLock(folder.with_suffix(LOCK))
         try:
+            lock.acquire()
+            folder.mkdir()
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder, lock)
+
+    def sweep(self) -> None:
+        """Remove the scratch folders whose processes are gone."""
+        for path in (self.root / "scratch").glob(f"*{LOCK}"):
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            _remove(path.with_suffix(""), lock)
 
     def check_writable(self) -> None:
         """Raises HomeFault if nothing can be written here."""
@@ -68,6 +87,12 @@ class Home:
             ):
                 raise cannot_write(self.root, error) from error
             raise
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 def cannot_write(place: Path, error: Exception) -> HomeFault:

@@ -50,16 +50,19 @@ def all_records(home: Home) -> list[Record]:
     return records
 
 
-def find_record(home: Home, run: str) -> Record:
+def find_record(home: Home, run: str, *, done: bool = False) -> Record:
     """The record of a run, by its id, an unambiguous part of it, or ``latest``.
+
+    With ``done`` only runs that came to their end are looked at.
 
     Raises:
         HomeFault: there is no such run, or several.
     """
-    records = all_records(home)
+    records = [r for r in all_records(home) if not done or r["status"] == "done"]
     if not records:
         raise HomeFault(
-            f"there are no runs in {home.root}", remedy="Start one with `ml-workflows run`."
+            f"there are no {'finished ' if done else ''}runs in {home.root}",
+            remedy="Start one with `ml-workflows run`.",
         )
     if run == LATEST:
         return records[-1]

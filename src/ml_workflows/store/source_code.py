@@ -48,8 +48,8 @@ def source_code(module: str) -> SourceCode:
                 waiting += _with_parents(target)
             elif top not in sys.stdlib_module_names:
                 imports.add(DISTRIBUTIONS.get(top, top))
-    for folder in {(PACKAGE_ROOT / name).parent for name in files} - {PACKAGE_ROOT}:
-        files.update(_other_files(folder))
+    for name in list(files):
+        files.update(_templates(PACKAGE_ROOT / name))
     return SourceCode(
         files=dict(sorted(files.items())),
         imports=tuple(sorted(imports)),
@@ -83,12 +83,12 @@ def _imports(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _other_files(folder: Path) -> dict[str, str]:
-    """Templates and other data files that lie with a module are part of what it does."""
+def _templates(module: Path) -> dict[str, str]:
+    """What lies in ``templates/page/`` beside ``page.py`` is part of what ``page.py`` does."""
     return {
         path.relative_to(PACKAGE_ROOT).as_posix(): digest_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix not in (".py", ".pyc")
+        for path in sorted((module.parent / "templates" / module.stem).rglob("*"))
+        if path.is_file()
     }
 
 
