@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import FAST, TIMEOUT_SECONDS, Command, command
 
 from ml_workflows.steps.table import STEPS
 from ml_workflows.store.home import Home
+from tests.conftest import FAST, TIMEOUT_SECONDS, Command, command
 
 pytestmark = pytest.mark.slow
 

@@ -87,8 +87,8 @@ class Bars(Quiet):
         self._bars.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(f"[dim]{'note':<{_STEP_WIDTH}}[/] ", end="")
-        self._console.print(printable(text), markup=False, highlight=False, style="dim")
+        note = f"{'note':<{_STEP_WIDTH}} {printable(text)}"
+        self._console.print(note, markup=False, highlight=False, style="dim")
 
     def progress(self, what: str, done: int, total: int) -> None:
         if what != self._shown:

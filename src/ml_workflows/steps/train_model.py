@@ -25,6 +25,8 @@ from ml_workflows.steps.table import StepContext
 
 #: How many validation photos PyTorch scores, for evaluate_model to compare with.
 REFERENCE_PHOTOS = 16
+#: Random backbone weights are the same in all runs, so that their features are shared.
+BACKBONE_SEED = 0
 
 
 def train_model(
@@ -49,9 +51,7 @@ def train_model(
         ParameterFault: the learning rate makes the loss overflow.
     """
     train, val = read_split(train_split), read_split(val_split)
-    network = _network(
-        weights, classes=len(train.classes), random_seed=random_seed, context=context
-    )
+    network = _network(weights, classes=len(train.classes), context=context)
     backbone = backbone_model(network)
     extraction = extract_features(
         onnx_models.to_bytes(backbone),
@@ -83,12 +83,10 @@ def train_model(
     return {"featuresExtracted": extraction.extracted, "photosDecoded": context.photos.decoded}
 
 
-def _network(
-    weights: Weights, *, classes: int, random_seed: int, context: StepContext
-) -> MobileNetV3Small:
+def _network(weights: Weights, *, classes: int, context: StepContext) -> MobileNetV3Small:
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_seed)
+        torch.manual_seed(BACKBONE_SEED)
         network = MobileNetV3Small(classes)
     load_backbone(network, weights, folder=context.weights_folder)
     return network.eval()
