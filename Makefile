@@ -39,15 +39,17 @@ clean:  ## remove what make made; runs and the cache in .ml-workflows stay
 	rm -rf .venv .venv-* .tools
 
 .tools/bin/uv: locks/uv.txt
-	$(PYTHON) -m venv .tools
-	.tools/bin/python -m pip install --quiet --require-hashes -r locks/uv.txt
-	touch $@
+	@echo "fetching uv into .tools"
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
+	@touch $@
 
 .venv/complete: locks/development.txt pyproject.toml $(filter .tools/bin/uv,$(UV))
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12"; exit 2; }
-	rm -rf .venv
-	$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
-	VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes locks/development.txt
-	VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "installing what locks/development.txt says into .venv (several GB, torch among them)"
+	@rm -rf .venv
+	@$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes locks/development.txt
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -34,7 +34,7 @@ class Limits:
     demo_default: str | None = None
 
     def range_text(self) -> str:
-        """The range as people write it: ``1..100000``, ``(0, 1)``, ``none | balanced``."""
+        """The range as people write it: ``[1, 100000]``, ``(0, 1)``, ``none | balanced``."""
         if self.choices:
             return " | ".join(self.choices)
         if math.isinf(self.low):
@@ -51,9 +51,11 @@ class Limits:
             return value in self.choices
         if not isinstance(value, int | float):
             return True
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return math.isfinite(value) and above and below
+        return above and below
 
 
 def _parameter(default: Any, **limits: Any) -> Any:
@@ -122,7 +124,7 @@ class Parameters:
         if not math.isclose(math.fsum(ratios), 1.0, abs_tol=1e-6):
             raise ParameterFault(
                 "train_ratio, val_ratio and test_ratio do not sum to 1",
-                seen=" + ".join(f"{ratio:g}" for ratio in ratios) + f" = {math.fsum(ratios):g}",
+                seen=" + ".join(map(str, ratios)) + f" = {math.fsum(ratios)}",
                 remedy="Give all three, for example 0.7, 0.2 and 0.1.",
             )
 

@@ -246,7 +246,6 @@ def test_the_slot_is_filled_from_the_record() -> None:
         "takes 11.1 ms a photo on one core, optimized 8.9 ms",
         "/home/me/photos",
         "ab" * 32,
-        "with changes",
     ):
         assert claim in page.text
     assert "The run's own page adds timings" not in page.text

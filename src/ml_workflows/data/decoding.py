@@ -18,7 +18,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
 )
+#: Photos of formats that are not read: they are set aside, not overlooked.
+OTHER_SUFFIXES = frozenset(
+    (".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".dng", ".cr2", ".nef", ".arw")
+)
 SIGNATURE_BYTES = 12
+
+_DETAIL_LETTERS = 200
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -38,10 +44,13 @@ _SIXTEEN_TO_EIGHT_BITS = 1 / 257
 class Undecodable(Exception):
     """A photo that cannot be used: a short ``reason`` for machines, a ``detail`` for people."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, width: int = 0, height: int = 0) -> None:
+        """``width`` and ``height`` in px, as far as the header told them."""
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.width = width
+        self.height = height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,8 @@ def looks_like_photo(name: str, head: bytes) -> bool:
     """Whether a file is meant as a photo: by its suffix, or by its first bytes."""
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    return suffix in SUFFIXES or webp or head.startswith(_SIGNATURES + _TIFF_SIGNATURES)
+    meant = suffix in SUFFIXES or suffix in OTHER_SUFFIXES
+    return meant or webp or head.startswith(_SIGNATURES + _TIFF_SIGNATURES)
 
 
 def decode(content: bytes, *, max_photo_bytes: int, max_photo_pixels: int) -> Decoded:
@@ -92,7 +102,7 @@ def decode(content: bytes, *, max_photo_bytes: int, max_photo_pixels: int) -> De
         detail = "not a JPEG, PNG, WebP, BMP, GIF or TIFF by its content"
         raise Undecodable("unknown_format", detail) from error
     except Exception as error:  # decoders raise anything on hostile bytes
-        raise Undecodable("broken", f"{type(error).__name__}: {error}"[:200]) from error
+        raise Undecodable("broken", _told(error)) from error
 
 
 def _decode(content: bytes, max_photo_pixels: int) -> Decoded:
@@ -101,13 +111,20 @@ def _decode(content: bytes, max_photo_pixels: int) -> Decoded:
         if width * height > max_photo_pixels:
             detail = f"{width} x {height} px, the budget is {max_photo_pixels} px"
             raise Undecodable("too_many_pixels", detail)
+        try:
+            image.load()
+            orientation = _orientation(image)
+            rgb = _to_rgb(image)
+        except Exception as error:  # decoders raise anything on hostile bytes
+            raise Undecodable("broken", _told(error), width=width, height=height) from error
         image_format = str(image.format)
-        image.load()
-        orientation = _orientation(image)
-        rgb = _to_rgb(image)
     if orientation in _TURN:
         rgb = rgb.transpose(_TURN[orientation])
     return Decoded(image=rgb, format=image_format)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_DETAIL_LETTERS]
 
 
 def _orientation(image: Image.Image) -> int:

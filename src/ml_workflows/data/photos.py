@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,7 @@ class Photos:
         self.source = source
         self.context = context
         self.decoded = 0
+        self._counting = threading.Lock()
         self._facts = PhotoCache(cache_folder, kind="facts", context=context)
         self._pixels = PhotoCache(
             cache_folder, kind="pixels", context=context, max_bytes=MAX_PIXEL_CACHE_BYTES
@@ -84,7 +86,7 @@ class Photos:
 
     def image(self, photo: Photo) -> Image.Image:
         """The whole photo as upright RGB."""
-        self.decoded += 1
+        self._count()
         return decoding.decode(self.read(photo), **_NO_BUDGET).image
 
     def examine(
@@ -110,7 +112,7 @@ class Photos:
             try:
                 return photo.sha256, self._decode_first(photo, max_photo_bytes, max_photo_pixels)
             except Undecodable as error:
-                return photo.sha256, Facts(reason=error.reason, detail=error.detail)
+                return photo.sha256, Facts(**vars(error))
 
         cached = self._facts.get([photo.sha256 for photo in photos])
         known = {digest: Facts(**json.loads(value)) for digest, value in cached.items()}
@@ -147,9 +149,13 @@ class Photos:
         seen = decoding.decode(
             self.read(photo), max_photo_bytes=max_photo_bytes, max_photo_pixels=max_photo_pixels
         )
-        self.decoded += 1
+        self._count()
         self._pixels.put([(photo.sha256, preprocessing.to_pixels(seen.image).tobytes())])
         return Facts(format=seen.format, width=seen.image.width, height=seen.image.height)
+
+    def _count(self) -> None:
+        with self._counting:
+            self.decoded += 1
 
     def _keep(self, fresh: Sequence[tuple[str, Facts]]) -> None:
         """Budget refusals are not kept: the budget may be another one next time."""

@@ -69,6 +69,8 @@ def open_source(data: str) -> PhotoSource:
     Raises:
         DataFault: there is no such folder, or the URI is of a kind that is not read yet.
     """
+    if not data:
+        raise DataFault("data names no folder", remedy="Give --data a folder of photos.")
     if "://" in data:
         raise DataFault(
             "only local folders are read so far",
@@ -125,16 +127,26 @@ def _text(name: str) -> str:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """All files below ``root`` but hidden ones; linked folders are followed, each once."""
+    """All files below ``root`` but hidden ones, each folder once.
+
+    Linked folders come last, so that no link takes the photos of the folder that it leads to.
+    """
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=_refuse):
-        here = Path(folder).stat()
-        if (here.st_dev, here.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        folders[:] = sorted(name for name in folders if _is_shown(name))
-        yield from (Path(folder, name) for name in sorted(names) if _is_shown(name))
+    waiting = [root]
+    while waiting:
+        linked: list[Path] = []
+        for start in waiting:
+            for name, folders, names in os.walk(start, onerror=_refuse):
+                folder = Path(name)
+                here = folder.stat()
+                if (here.st_dev, here.st_ino) in seen:
+                    folders.clear()
+                    continue
+                seen.add((here.st_dev, here.st_ino))
+                folders[:] = sorted(name for name in folders if _is_shown(name))
+                linked += [folder / name for name in folders if (folder / name).is_symlink()]
+                yield from (folder / name for name in sorted(names) if _is_shown(name))
+        waiting = linked
 
 
 def _refuse(error: OSError) -> None:
@@ -155,6 +167,8 @@ def _listed(path: Path, *, key: str) -> ListedPhoto | None:
     A photo that cannot be read, or not found again by its key, has no digest.
     """
     unreadable = ListedPhoto(key=key, label="", bytes=0, sha256="")
+    if path.exists() and not path.is_file():  # a pipe or a device would never end
+        return None
     label = key.partition("/")[0] if "/" in key else ""
     try:
         with path.open("rb") as file:
@@ -167,7 +181,7 @@ def _listed(path: Path, *, key: str) -> ListedPhoto | None:
                 digest.update(piece)
                 size += len(piece)
     except OSError:
-        return unreadable
+        return unreadable if looks_like_photo(path.name, b"") else None
     if not str(path).endswith(key):
         return unreadable
     return ListedPhoto(key=key, label=label, bytes=size, sha256=digest.hexdigest())

@@ -157,7 +157,7 @@ def _folded(state: dict[str, Tensor], mean: Floats, spread: Floats) -> dict[str,
 
 def _class_weights(labels: npt.NDArray[np.int64], num_classes: int) -> Tensor:
     """``N / (classes * size)`` of each class, ``[num_classes] float32``."""
-    sizes = np.bincount(labels, minlength=num_classes)
+    sizes = np.maximum(np.bincount(labels, minlength=num_classes), 1)
     return torch.from_numpy((len(labels) / (num_classes * sizes)).astype(np.float32))
 
 

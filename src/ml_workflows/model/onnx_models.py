@@ -20,6 +20,8 @@ from ml_workflows.model.network import CHANNELS
 from ml_workflows.model.preprocessing_graph import IR_VERSION, OPSET, PIXELS, preprocessing_model
 from ml_workflows.store.digests import digest_bytes
 
+OUTPUTS = ["logits", "probabilities", FEATURES]
+
 
 def with_classifier(
     backbone: Any, head: Mapping[str, npt.NDArray[np.float32]], *, classes: tuple[str, ...]
@@ -48,9 +50,8 @@ def with_classifier(
         "backbone_sha256": digest_bytes(to_bytes(backbone)),
         "input": "normalised float32 [N, 3, 224, 224]",
     }
-    outputs = ["logits", "probabilities", FEATURES]
     whole = onnx.compose.merge_models(
-        backbone, model, io_map=[(FEATURES, FEATURES)], outputs=outputs
+        backbone, model, io_map=[(FEATURES, FEATURES)], outputs=OUTPUTS
     )
     return _finished(whole, metadata)
 
@@ -70,6 +71,10 @@ def to_bytes(model: Any) -> bytes:
 
 
 def _finished(model: Any, metadata: Mapping[str, str]) -> Any:
+    """Outputs in the order in which people expect them, and only metadata of ours."""
+    outputs = {output.name: output for output in model.graph.output}
+    del model.graph.output[:]
+    model.graph.output.extend(outputs[name] for name in OUTPUTS)
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "ml-workflows", "", ""
     model.graph.name = "mobilenet_v3_small"

@@ -3,7 +3,7 @@
 Antialiased bilinear resizing is linear in each direction, so it is two matrix products with
 weights that the graph works out from the photo's size. ONNX's own Resize takes ten times as long
 on large photos and rounds other sizes. As Pillow does, each direction's result is rounded to
-whole grey values. Positions are computed in float64: float32 would move pixels of large photos.
+whole grey values, and the edges of the crop to float32; all other positions are float64.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def preprocessing_model() -> Any:
      int64 zero_i = {{0}}, int64[1] axis_1 = {{1}}, int64[1] axis_2 = {{2}},
      int64[1] scalar_shape = {{-1}}, int64[2] row = {{1, -1}}, int64[2] column = {{-1, 1}},
      double half = {{0.5}}, double one = {{1.0}}, double two = {{2.0}}, double zero = {{0.0}},
+     double crop_d = {{{CROP_PX}.0}},
      float half_f = {{0.5}}, float low = {{0.0}}, float high = {{255.0}},
      float[1, 3, 1, 1] mean = {{{mean}}}, float[1, 3, 1, 1] std = {{{std}}}>
     {{
@@ -68,13 +69,23 @@ def _axis(axis: str, size: str) -> str:
         {a}_margin_d = Cast <to = 11> ({a}_margin)
         {a}_offset_exact = Div ({a}_margin_d, two)
         {a}_offset = Round ({a}_offset_exact)
-        {a}_scale = Div ({a}_size_d, {a}_resized_d)
+        {a}_exact_scale = Div ({a}_size_d, {a}_resized_d)
+        {a}_begin_exact = Mul ({a}_offset, {a}_exact_scale)
+        {a}_begin_f = Cast <to = 1> ({a}_begin_exact)
+        {a}_begin = Cast <to = 11> ({a}_begin_f)
+        {a}_end_offset = Add ({a}_offset, crop_d)
+        {a}_end_exact = Mul ({a}_end_offset, {a}_exact_scale)
+        {a}_end_inside = Min ({a}_end_exact, {a}_size_d)
+        {a}_end_f = Cast <to = 1> ({a}_end_inside)
+        {a}_end = Cast <to = 11> ({a}_end_f)
+        {a}_length = Sub ({a}_end, {a}_begin)
+        {a}_scale = Div ({a}_length, crop_d)
         {a}_support = Max ({a}_scale, one)
         {a}_outputs = Range (zero_i, crop, one_i)
         {a}_outputs_d = Cast <to = 11> ({a}_outputs)
-        {a}_places = Add ({a}_outputs_d, {a}_offset)
-        {a}_middles = Add ({a}_places, half)
-        {a}_centres = Mul ({a}_middles, {a}_scale)
+        {a}_middles = Add ({a}_outputs_d, half)
+        {a}_steps = Mul ({a}_middles, {a}_scale)
+        {a}_centres = Add ({a}_begin, {a}_steps)
         {a}_first = ReduceMin <keepdims = 0> ({a}_centres)
         {a}_last = ReduceMax <keepdims = 0> ({a}_centres)
         {a}_first_edge = Sub ({a}_first, {a}_support)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import os
 import urllib.request
@@ -27,6 +28,8 @@ IMAGENET_SHA256 = "047dcff4addef86ea5bc2eff13c9614dc11f47ab1160d0a71a25e7db994f4
 _DOWNLOAD_TIMEOUT_SECONDS = 30
 _MAX_BYTES = 2**30
 _BACKBONE = "features."
+_DETAIL_LETTERS = 200
+_OTHER_FILE = "Give a state dict of torchvision's mobilenet_v3_small."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ def identify(weights: str) -> Weights:
     if weights == IMAGENET:
         return Weights(origin=IMAGENET, sha256=IMAGENET_SHA256)
     path = Path(weights)
-    if path.suffix not in (".pth", ".pt", ".safetensors") or not path.is_file():
+    if path.suffix not in (".pth", ".pt", ".safetensors") or not _is_file(path):
         raise WeightsFault(
             "the weights are no .pth, .pt or .safetensors file",
             seen=weights,
@@ -73,14 +76,15 @@ def load_backbone(network: MobileNetV3Small, weights: Weights, *, folder: Path) 
         for name, tensor in tensors.items()
         if name.startswith(_BACKBONE)
     }
+    if not all(bool(tensor.isfinite().all()) for tensor in backbone.values()):
+        raise WeightsFault(f"{path.name} holds numbers that are not finite", remedy=_OTHER_FILE)
     try:
         network.features.load_state_dict(backbone)
     except RuntimeError as error:
-        first = str(error).splitlines()[1:2]
         raise WeightsFault(
             f"{path.name} does not hold the backbone of MobileNetV3-Small",
-            seen=" ".join(first).strip() or error,
-            remedy="Give a state dict of torchvision's mobilenet_v3_small.",
+            seen=" ".join(str(error).split())[:_DETAIL_LETTERS],
+            remedy=_OTHER_FILE,
         ) from error
 
 
@@ -88,7 +92,12 @@ def _read(path: Path, sha256: str) -> dict[str, Tensor]:
     """The file's tensors, from the very bytes whose digest was checked."""
     import torch
 
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsFault(
+            f"{path.name} cannot be read: {error.strerror}", remedy="Run the command again."
+        ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise WeightsFault(
             f"{path.name} is not the file that it was", remedy="Run the command again."
@@ -102,18 +111,25 @@ def _read(path: Path, sha256: str) -> dict[str, Tensor]:
             tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile or broken file makes the readers raise anything
         raise WeightsFault(
-            f"{path.name} cannot be read as weights: {str(error).splitlines()[0][:200]}",
-            remedy="Give a state dict saved with torch.save or safetensors.",
+            f"{path.name} cannot be read as weights",
+            seen=type(error).__name__,
+            remedy="Give a file with nothing but a state dict, saved by torch or safetensors.",
         ) from error
     if not isinstance(tensors, dict) or not all(
-        isinstance(t, torch.Tensor) for t in tensors.values()
+        isinstance(name, str) and isinstance(tensor, torch.Tensor)
+        for name, tensor in tensors.items()
     ):
         raise WeightsFault(
-            f"{path.name} is no state dict",
-            seen=type(tensors).__name__,
-            remedy="Save model.state_dict(), not the model.",
+            f"{path.name} is no state dict", seen=type(tensors).__name__, remedy=_OTHER_FILE
         )
     return tensors
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is longer than a name can be
+        return False
 
 
 def _imagenet(folder: Path) -> Path:
@@ -127,7 +143,7 @@ def _imagenet(folder: Path) -> Path:
     try:
         with urllib.request.urlopen(IMAGENET_URL, timeout=_DOWNLOAD_TIMEOUT_SECONDS) as answer:
             content = answer.read(_MAX_BYTES)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise WeightsFault(
             f"the ImageNet weights cannot be fetched from {IMAGENET_URL}: {error}",
             remedy="Fetch the file where there is a network and name it with --weights FILE,"

@@ -98,7 +98,9 @@ def wilson(right: int, total: int) -> list[float]:
     shrink = 1 + _Z_95**2 / total
     middle = (share + _Z_95**2 / (2 * total)) / shrink
     half = _Z_95 / shrink * math.sqrt(share * (1 - share) / total + _Z_95**2 / (4 * total**2))
-    return [max(0.0, middle - half), min(1.0, middle + half)]
+    low = 0.0 if right == 0 else max(0.0, middle - half)
+    high = 1.0 if right == total else min(1.0, middle + half)
+    return [low, high]
 
 
 def expected_calibration_error(probabilities: Floats, truth: npt.NDArray[np.int64]) -> float:

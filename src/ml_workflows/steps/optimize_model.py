@@ -32,8 +32,8 @@ def optimize_model(
     of this machine, so they go into the run record and not into an artifact.
 
     Raises:
-        AgreementFault: a test photo gets another label than from the model before.
-        DataFault: a photo changed or is gone.
+        AgreementFault: a test photo gets another label than from the model before, or none.
+        DataFault: a photo whose pixels are not known yet changed or is gone.
     """
     optimized = out / "optimized_onnx_model.onnx"
     _optimize(onnx_model, optimized)
@@ -47,7 +47,7 @@ def optimize_model(
         return before.logits(inputs), after.logits(inputs)
 
     for photo, (was, now) in zip(rows, side_by_side(score, rows), strict=True):
-        if was.argmax() != now.argmax():
+        if was.argmax() != now.argmax() or not np.isfinite(now).all():
             raise AgreementFault(
                 f"the optimized model labels {photo.key!r} differently",
                 remedy="Ship the model as it was before; compare onnxruntime with the lock.",

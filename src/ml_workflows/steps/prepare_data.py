@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,15 @@ def prepare_data(
         max_photo_pixels=max_photo_pixels,
         advance=context.counting("examining photos", len(listed.photos)),
     )
+    labels = _labels_by_content(listed)
     examined = [
-        (photo, found if photo.label else _outside_classes(found))
+        (photo, _as_labelled(found, photo, labels[photo.sha256]))
         for photo, found in zip(listed.photos, facts, strict=True)
     ]
     good = [(photo, found) for photo, found in examined if not found.reason]
     quarantined = [(photo, found) for photo, found in examined if found.reason]
     _check_share(listed, quarantined, max_quarantine_share)
+    _check_classes(listed, good)
     ratios = {"train": train_ratio, "val": val_ratio, "test": test_ratio}
     splits = deal(map(_split_photo, good), ratios=ratios, random_seed=random_seed)
     for name, split in splits.items():
@@ -62,10 +64,35 @@ def prepare_data(
     return {"photosDecoded": context.photos.decoded}
 
 
-def _outside_classes(facts: Facts) -> Facts:
+def _labels_by_content(listed: Listing) -> dict[str, list[str]]:
+    """The labels under which the same bytes are found, by their digest."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for photo in listed.photos:
+        labels[photo.sha256].update({photo.label} - {""})
+    return {digest: sorted(found) for digest, found in labels.items()}
+
+
+def _as_labelled(facts: Facts, photo: ListedPhoto, labels: list[str]) -> Facts:
+    """The facts, or why the photo's label makes it unusable."""
     if facts.reason:
         return facts
-    return Facts(reason="no_class", detail="the photo lies beside the class folders, not in one")
+    if not photo.label:
+        detail = "the photo lies beside the class folders, not in one"
+        return Facts(reason="no_class", detail=detail)
+    if len(labels) > 1:
+        detail = f"the same bytes are labelled {' and '.join(labels)}"
+        return Facts(reason="contradicting_labels", detail=detail)
+    return facts
+
+
+def _check_classes(listed: Listing, good: Sequence[Examined]) -> None:
+    """No class may disappear because all its photos were set aside."""
+    lost = {photo.label for photo in listed.photos} - {photo.label for photo, _ in good} - {""}
+    for label in sorted(lost):
+        raise DataFault(
+            f"no photo of the class {label!r} can be used",
+            remedy="Mend its photos or take its folder away.",
+        )
 
 
 def _split_photo(examined: Examined) -> SplitPhoto:

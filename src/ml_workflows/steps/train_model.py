@@ -47,7 +47,7 @@ def train_model(
 
     Raises:
         WeightsFault: the weights cannot be had or read.
-        DataFault: a photo changed or is gone.
+        DataFault: a photo whose features are not known yet changed or is gone.
         ParameterFault: the learning rate makes the loss overflow.
     """
     train, val = read_split(train_split), read_split(val_split)

@@ -47,7 +47,7 @@ class ObjectStore:
         path = self.path(digest)
         try:
             return digest_file(path) == digest
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def lay_out(self, digest: str, target: Path) -> None:

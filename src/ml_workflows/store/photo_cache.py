@@ -14,7 +14,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ml_workflows.store.home import cannot_write
+from filelock import FileLock
+
+from ml_workflows.store.home import LOCK, cannot_write
 
 CHECK_BYTES = 8
 _ROWS_A_QUERY = 500
@@ -30,10 +32,13 @@ class PhotoCache:
         self.path = folder / f"{kind}-{context[:32]}.sqlite"
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
-        try:
-            self._connection = self._open()
-        except sqlite3.DatabaseError:
-            self._begin_anew()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._opening():
+            try:
+                self._connection = self._open()
+            except sqlite3.DatabaseError:
+                self._remove()
+                self._connection = self._open()
 
     def get(self, digests: Sequence[str]) -> dict[str, bytes]:
         """The values that are there and whole."""
@@ -45,6 +50,8 @@ class PhotoCache:
                 query = f"SELECT photo, value, mark FROM photos WHERE photo IN ({marks})"  # noqa: S608
                 try:
                     rows = self._connection.execute(query, part).fetchall()
+                except sqlite3.OperationalError:  # busy, or the disk refuses: not known for now
+                    return {}
                 except sqlite3.DatabaseError:
                     self._begin_anew()
                     return {}
@@ -60,25 +67,36 @@ class PhotoCache:
             if not rows or self._is_full():
                 return
             try:
-                with self._connection:
-                    self._connection.executemany(
-                        "INSERT OR REPLACE INTO photos VALUES (?, ?, ?)", rows
-                    )
+                self._insert(rows)
             except sqlite3.OperationalError as error:
                 raise cannot_write(self.path.parent.parent, error) from error
+            except sqlite3.DatabaseError:
+                self._begin_anew()
+                self._insert(rows)
 
     def close(self) -> None:
         """Close the file; the cache is not to be used any more."""
         with self._lock:
             self._connection.close()
 
+    def _insert(self, rows: list[tuple[bytes, bytes, bytes]]) -> None:
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?)", rows)
+
     def _is_full(self) -> bool:
         return self.max_bytes is not None and self.path.stat().st_size >= self.max_bytes
 
+    def _opening(self) -> FileLock:
+        """SQLite does not wait for a file that another process is just turning to WAL."""
+        return FileLock(self.path.with_suffix(LOCK))
+
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Raises DatabaseError for a damaged file, HomeFault where the disk refuses."""
         try:
             connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise cannot_write(self.path.parent.parent, error) from error
+        try:
             # A lost page costs a recomputation, never a wrong value: rows carry a check.
             connection.execute("PRAGMA page_size = 65536")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -88,13 +106,22 @@ class PhotoCache:
                 " (photo BLOB PRIMARY KEY, value BLOB NOT NULL, mark BLOB NOT NULL)"
             )
         except sqlite3.OperationalError as error:
+            connection.close()
             raise cannot_write(self.path.parent.parent, error) from error
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
         return connection
 
     def _begin_anew(self) -> None:
+        self._connection.close()
+        with self._opening():
+            self._remove()
+            self._connection = self._open()
+
+    def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self._connection = self._open()
 
 
 def _mark(photo: bytes, value: bytes) -> bytes:

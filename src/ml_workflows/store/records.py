@@ -23,7 +23,8 @@ Record = dict[str, Any]
 
 def new_run(now: datetime) -> str:
     """An id that sorts by time and is not met twice."""
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    thousandths = now.microsecond // 1000
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{thousandths:03d}{secrets.token_hex(1)}"
 
 
 def write_record(home: Home, record: Record) -> None:
@@ -43,9 +44,9 @@ def all_records(home: Home) -> list[Record]:
     for path in sorted(home.runs.glob(f"*/{RECORD}")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and record.get("format") == FORMAT:
+        if _is_record(record, run=path.parent.name):
             records.append(record)
     return records
 
@@ -79,26 +80,39 @@ def find_record(home: Home, run: str, *, done: bool = False) -> Record:
     )
 
 
+def _is_record(record: object, *, run: str) -> bool:
+    """Whether this is a whole record, and of the run in whose folder it lies."""
+    if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("run") != run:
+        return False
+    kinds = {"status": str, "started": str, "parameters": dict, "steps": dict}
+    return all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+
+
 def git_commit(folder: Path) -> str | None:
     """The commit that is checked out in the repository around ``folder``, if any."""
     for parent in (folder, *folder.parents):
         git = parent / ".git"
-        if git.is_dir():
+        if git.exists():
             try:
                 return _head(git)
-            except OSError:
+            except (OSError, ValueError):
                 return None
     return None
 
 
 def _head(git: Path) -> str | None:
+    """The commit in ``HEAD``; in a linked worktree ``.git`` is a file that names the folder."""
+    if git.is_file():
+        git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
     head = (git / "HEAD").read_text(encoding="utf-8").strip()
     name = head.removeprefix("ref: ")
     if name == head:
         return head
-    if (git / name).is_file():
-        return (git / name).read_text(encoding="utf-8").strip()
-    for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
+    shared = git / "commondir"
+    common = git / shared.read_text(encoding="utf-8").strip() if shared.is_file() else git
+    if (common / name).is_file():
+        return (common / name).read_text(encoding="utf-8").strip()
+    for line in (common / "packed-refs").read_text(encoding="utf-8").splitlines():
         commit, _, reference = line.partition(" ")
         if reference == name:
             return commit

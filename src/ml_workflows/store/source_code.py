@@ -36,7 +36,7 @@ def source_code(module: str) -> SourceCode:
     """The code that ``module`` of this package reaches by imports, wherever they stand in it."""
     files: dict[str, str] = {}
     imports: set[str] = set()
-    waiting = [module]
+    waiting = _with_parents(module)
     while waiting:
         path = _path(waiting.pop())
         if path is None or (name := path.relative_to(PACKAGE_ROOT).as_posix()) in files:

@@ -50,10 +50,10 @@ class StepCache:
             entry = json.loads(self._path(step, key).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             say(f"{step}: its cache entry is damaged; the step runs again")
             return None
-        result = _checked(entry)
+        result = _checked(entry, step, key)
         if result is None:
             say(f"{step}: its cache entry is damaged or of another version; the step runs again")
             return None
@@ -65,7 +65,7 @@ class StepCache:
 
     def write(self, step: str, key: str, result: StepResult) -> None:
         """Remember a result whose artifacts are in the object store."""
-        content = {"format": FORMAT, "step": step, "key": key, "result": asdict(result)}
+        content = {**_belonging(step, key), "result": asdict(result)}
         entry = {**content, "check": digest_value(content)}
         write_whole(self._path(step, key), canonical_json(entry).encode())
 
@@ -91,11 +91,20 @@ class StepCache:
         return self.home.steps / step / f"{key}.json"
 
 
-def _checked(entry: Any) -> StepResult | None:
-    if not isinstance(entry, Mapping) or entry.get("format") != FORMAT:
+def _belonging(step: str, key: str) -> dict[str, object]:
+    return {"format": FORMAT, "step": step, "key": key}
+
+
+def _checked(entry: Any, step: str, key: str) -> StepResult | None:
+    if not isinstance(entry, Mapping):
         return None
     content = {name: value for name, value in entry.items() if name != "check"}
-    if digest_value(content) != entry.get("check"):
+    if any(content.get(name) != value for name, value in _belonging(step, key).items()):
+        return None
+    try:
+        if digest_value(content) != entry.get("check"):
+            return None
+    except ValueError:  # not even JSON of ours: it holds a NaN
         return None
     result = entry["result"]
     artifacts = {name: Artifact(**value) for name, value in result["artifacts"].items()}
