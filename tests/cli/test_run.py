@@ -95,7 +95,7 @@ def make_photos(folder: Path, sizes: dict[str, int]) -> Path:
     for label, count in sizes.items():
         (folder / label).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            photo = Image.new("RGB", (40, 40), (number, len(label) * 20, 90))
+            photo = Image.new("RGB", (40, 40), (number, sum(map(ord, label)) % 256, 90))
             photo.save(folder / label / f"{number}.png")
     return folder
 

@@ -11,7 +11,6 @@ import click
 from ml_workflows import parameters
 from ml_workflows.cli.options import home_option, json_option, parameter_options
 from ml_workflows.cli.progress import listener
-from ml_workflows.cli.tables import print_summary
 from ml_workflows.store.home import Home
 
 
@@ -41,4 +40,6 @@ def run_command(config: Path | None, home: Home, quiet: bool, as_json: bool, **g
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:
+        from ml_workflows.cli.tables import print_summary
+
         print_summary(home, record)

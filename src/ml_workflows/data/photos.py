@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ml_workflows.data import decoding, preprocessing
-from ml_workflows.data.decoding import Undecodable
+from ml_workflows.data.decoding import Decoded, Undecodable
 from ml_workflows.data.sources import ListedPhoto, PhotoSource
 from ml_workflows.data.splits import SplitPhoto
 from ml_workflows.errors import DataFault
@@ -134,9 +134,8 @@ class Photos:
         cached = self._pixels.get([photo.sha256]).get(photo.sha256)
         if cached is not None:
             return np.frombuffer(cached, dtype=np.uint8).reshape(_PIXELS_SHAPE)
-        pixels = preprocessing.to_pixels(self.image(photo))
-        self._pixels.put([(photo.sha256, pixels.tobytes())])
-        return pixels
+        self._count()
+        return self._keep_pixels(photo, _decoded_small(self.read(photo), **_NO_BUDGET))
 
     def _decode_first(
         self, photo: ListedPhoto, max_photo_bytes: int, max_photo_pixels: int
@@ -146,12 +145,17 @@ class Photos:
         if photo.bytes > max_photo_bytes:
             detail = f"{photo.bytes} bytes, the budget is {max_photo_bytes}"
             raise Undecodable("too_many_bytes", detail)
-        seen = decoding.decode(
+        seen = _decoded_small(
             self.read(photo), max_photo_bytes=max_photo_bytes, max_photo_pixels=max_photo_pixels
         )
         self._count()
-        self._pixels.put([(photo.sha256, preprocessing.to_pixels(seen.image).tobytes())])
-        return Facts(format=seen.format, width=seen.image.width, height=seen.image.height)
+        self._keep_pixels(photo, seen)
+        return Facts(format=seen.format, width=seen.width, height=seen.height)
+
+    def _keep_pixels(self, photo: Photo, seen: Decoded) -> Pixels:
+        pixels = preprocessing.to_pixels(seen.image, width=seen.width, height=seen.height)
+        self._pixels.put([(photo.sha256, pixels.tobytes())])
+        return pixels
 
     def _count(self) -> None:
         with self._counting:
@@ -164,3 +168,13 @@ class Photos:
             for digest, facts in fresh
             if digest and not facts.reason.startswith("too_many")
         )
+
+
+def _decoded_small(content: bytes, *, max_photo_bytes: int, max_photo_pixels: int) -> Decoded:
+    """Decoded no larger than the network needs it."""
+    return decoding.decode(
+        content,
+        max_photo_bytes=max_photo_bytes,
+        max_photo_pixels=max_photo_pixels,
+        least_px=preprocessing.LEAST_DECODED_PX,
+    )

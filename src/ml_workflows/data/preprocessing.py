@@ -18,6 +18,8 @@ from PIL import Image
 
 RESIZE_PX = 256
 CROP_PX = 224
+#: A JPEG may be decoded smaller as long as its short side is twice what it is resized to.
+LEAST_DECODED_PX = 2 * RESIZE_PX
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -37,9 +39,17 @@ def crop_box(width: int, height: int) -> tuple[float, float, float, float]:
     )
 
 
-def to_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """What the network sees of an RGB photo: ``[224, 224, 3] uint8``."""
-    box = crop_box(image.width, image.height)
+def to_pixels(
+    image: Image.Image, *, width: int | None = None, height: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """What the network sees of an RGB photo: ``[224, 224, 3] uint8``.
+
+    ``width`` and ``height`` are those of the whole photo where ``image`` is a smaller one of it.
+    """
+    whole = (width or image.width, height or image.height)
+    across, down = image.width / whole[0], image.height / whole[1]
+    left, top, right, bottom = crop_box(*whole)
+    box = (left * across, top * down, right * across, bottom * down)
     resized = image.resize((CROP_PX, CROP_PX), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized, dtype=np.uint8)
 

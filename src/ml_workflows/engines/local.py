@@ -26,6 +26,7 @@ from ml_workflows.store.step_cache import Artifact, StepCache, StepResult
 RAN = "ran"
 CACHED = "cached"
 _METRICS = "_metrics"
+_RANDOM_WEIGHTS = "the demo starts from random weights: no ImageNet file is needed"
 
 
 class Listener(Protocol):
@@ -58,6 +59,7 @@ def run_pipeline(parameters: Parameters, home: Home, listener: Listener) -> reco
     weights = identify(parameters.weights)
     run = _Run(parameters, weights, home, listener)
     try:
+        run.begin()
         for step in STEPS:
             run.step(step)
         run.finish("done")
@@ -83,29 +85,34 @@ class _Run:
         self._listener = listener
         self._cache = StepCache(home)
         self._worker: StepWorker | None = None
-        if not home.steps.exists():  # a new home: training is certain
-            self._start_worker()
         self._data = parameters.data
-        if parameters.data == DEMO:
-            self._data = str(_demo_photos(home, listener))
-            if weights.origin == NONE:
-                listener.say("the demo starts from random weights: no ImageNet file is needed")
-        self._artifacts = {LISTING: self._list_photos()}
+        self._artifacts: dict[str, str] = {}
+        self.record: records.Record = {}
+
+    def begin(self) -> None:
+        """List the photos as they are now, and begin the record."""
+        if not self._home.steps.exists():  # a new home: training is certain
+            self._start_worker()
+        if self._data == DEMO:
+            self._data = str(_demo_photos(self._home, self._listener))
+            if self._weights.origin == NONE:
+                self._listener.say(_RANDOM_WEIGHTS)
+        self._artifacts[LISTING] = self._list_photos()
         now = datetime.now(UTC)
-        self.record: records.Record = {
+        self.record = {
             "format": records.FORMAT,
             "run": records.new_run(now),
             "status": "running",
             "started": now.isoformat(timespec="seconds"),
             "seconds": 0.0,
-            "parameters": asdict(parameters),
+            "parameters": asdict(self._parameters),
             LISTING: self._artifacts[LISTING],
-            WEIGHTS: {"origin": weights.origin, "sha256": weights.sha256},
+            WEIGHTS: {"origin": self._weights.origin, "sha256": self._weights.sha256},
             "steps": {},
             "environment": environment(_packages()),
             "git": {"commit": records.git_commit(Path.cwd())},
         }
-        records.write_record(home, self.record)
+        self._write_record()
 
     def step(self, step: Step) -> None:
         """Take the step's result from the cache, or execute it."""
@@ -140,6 +147,8 @@ class _Run:
 
     def finish(self, status: str, *, error: str = "") -> None:
         """Write the record's last state, and the report as it is shown."""
+        if not self.record:  # it did not even begin
+            return
         self.record |= {
             "status": status,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -28,8 +28,9 @@ from ml_workflows.steps.table import StepContext
 #: Largest logit difference between PyTorch and ONNX on the same pixels, as a share of the spread
 #: of the logits.
 TORCH_TOLERANCE = 1e-3
-#: The same for preprocessing in the graph, whose pixels may differ by a grey value of 255.
-PREPROCESSING_TOLERANCE = 0.02
+#: The same between what training saw and what the shipped model makes of whole photos: training
+#: decodes large JPEGs at a smaller scale, and the graph's pixels may differ by a grey value.
+PREPROCESSING_TOLERANCE = 0.05
 WORST_MISTAKES = 24
 THUMBNAIL_PX = 320
 
