@@ -19,6 +19,7 @@ from ml_workflows.data.decoding import (
     decoder_versions,
     looks_like_photo,
 )
+from ml_workflows.data.preprocessing import to_pixels
 from tests.data.photo_files import encoded, jpeg, noise
 
 MAX_BYTES = 10_000_000
@@ -306,3 +307,30 @@ def test_every_decoder_has_a_version() -> None:
     versions = decoder_versions()
     assert {"pillow", "jpg", "webp"} <= versions.keys()
     assert all(versions.values())
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_may_be_decoded_smaller_and_still_tells_its_whole_size(
+    orientation: int,
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(soft(1600, 1200), "JPEG", exif=exif, quality=95)
+    whole = decode(content, max_photo_bytes=2**30, max_photo_pixels=2**30)
+    small = decode(content, max_photo_bytes=2**30, max_photo_pixels=2**30, least_px=512)
+    assert (small.width, small.height) == (whole.width, whole.height) == whole.image.size
+    assert small.image.size == (whole.width // 2, whole.height // 2)
+    near = to_pixels(small.image, width=small.width, height=small.height).astype(int)
+    assert np.abs(near - to_pixels(whole.image)).mean() < 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1022, 800), (300, 2000)])
+def test_a_jpeg_is_not_decoded_smaller_than_asked(width: int, height: int) -> None:
+    content = encoded(soft(width, height), "JPEG")
+    seen = decode(content, max_photo_bytes=2**30, max_photo_pixels=2**30, least_px=512)
+    assert seen.image.size == (width, height)
+
+
+def soft(width: int, height: int) -> Image.Image:
+    """A photo without detail that a smaller one could not hold."""
+    return noise(8, 8, seed=3).resize((width, height), Image.Resampling.BICUBIC)
