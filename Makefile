@@ -19,7 +19,7 @@ test: setup  ## all tests; the fast ones on the oldest and newest Python found, 
 test-fast: setup  ## the tests that import no torch
 	$(BIN)/python -m pytest -m "not slow"
 
-check: setup  ## format, lint, types, locks, docs
+check: setup test-fast  ## format, lint, types, fast tests with warnings as errors, locks, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
