@@ -101,7 +101,7 @@ class Parameters:
         0.0005, help="step size of AdamW", low=0, high=10, open_low=True
     )
     batch_size: int = _parameter(
-        64, help="photos a training step", unit="photos", low=1, high=65536
+        32, help="photos a training step", unit="photos", low=1, high=65536
     )
     early_stopping_patience: int = _parameter(
         10,
