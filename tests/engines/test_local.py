@@ -155,12 +155,12 @@ def test_a_stopped_run_says_how_to_go_on_and_the_next_one_does(
     assert "Finished steps are kept; to go on: ml-workflows run" in said
     assert "Traceback" not in said
     assert processes_of_session(process.pid) == []
-    assert ml_workflows("runs").out.count("interrupted") == 1
+    (interrupted,) = json.loads(ml_workflows("runs", "--json").out)
+    assert interrupted["status"] == "interrupted"
     resumed = ml_workflows(*RUN, "--data", demo_share)
-    finished_before = ALL[: ALL.index(step)]
-    assert [name for name, outcome in resumed.outcomes().items() if outcome == "cached"] == (
-        finished_before
-    )
+    cached = [name for name, outcome in resumed.outcomes().items() if outcome == "cached"]
+    assert cached == list(interrupted["steps"])
+    assert ALL[: ALL.index(step)] == cached[: ALL.index(step)]
     scratch = tmp_path / ".ml-workflows/scratch"
     assert list(scratch.iterdir()) == []
 
