@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -17,19 +15,12 @@ from ml_workflows import __version__
 from ml_workflows.cli.inspect import runs_command, show_command
 from ml_workflows.cli.predict import predict_command
 from ml_workflows.cli.run import run_command
+from ml_workflows.cli.stopping import Stopped, Stopping
 from ml_workflows.cli.why import why_command
 from ml_workflows.errors import UserFault, printable
 
 DONE, OUR_FAULT, USER_FAULT = 0, 1, 2
 _SIGNAL_EXIT = 128
-
-
-class Stopped(BaseException):
-    """The process was asked to end. No KeyboardInterrupt: click would make it its own."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,14 +38,13 @@ for command in (run_command, runs_command, show_command, predict_command, why_co
 
 def main() -> NoReturn:
     """Run the command line; exit with 0 done, 2 user fault, 1 our fault, 128 + n for signal n."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
     sys.exit(_exit_code())
 
 
 def _exit_code() -> int:
     try:
-        cli.main(prog_name="ml-workflows", standalone_mode=False)
+        with Stopping():
+            cli.main(prog_name="ml-workflows", standalone_mode=False)
     except click.exceptions.Exit as request:
         return request.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -78,10 +68,6 @@ def _report(error: BaseException) -> int:
     traceback.print_exception(error)
     _print(f"error: this is a fault of ml-workflows {__version__}, not yours. Please report it.")
     return OUR_FAULT
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)
 
 
 def _command() -> str:
