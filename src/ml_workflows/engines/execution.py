@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Request:
     inputs: dict[str, str]
     parameters: dict[str, Any]
     out: str
-    weights: dict[str, str] | None = field(default=None)
+    weights: dict[str, str] | None = None
 
 
 def execute(request: Request, progress: Progress) -> dict[str, float]:
